@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from derive.cli.arguments import Parser
+from derive.cli.arguments import FOLDER, Parser
 from derive.errors import SpecError, listing
 
 USAGE = """\
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser("codegen", USAGE)
     parser.add_argument("layers", nargs="?", help="a file of layers (.py or .layer, :NAME for one of them), a layer's name or a formula")
-    parser.add_argument("-o", "--output", metavar="DIR", help="the folder to write kernels and their tests to")
+    parser.add_argument("-o", "--output", metavar="DIR", type=FOLDER, help="the folder to write kernels and their tests to")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 and show a diff where a file is out of date")
     parser.add_argument(
         "--without",

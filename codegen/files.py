@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from codegen.source import formatted, over_kernels, rendered
+from derive.cli.output import followed
 
 GENERATED = Path(__file__).resolve().parent.parent / "generated"
 OWNED = ("numpy", "torch", "proofs")
@@ -83,6 +84,13 @@ def differences(root: Path, files: Mapping[str, str]) -> list[str]:
     return lines
 
 
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(error.errno, f"the folder cannot be made ({error.strerror}); name another", str(path)) from None
+
+
 def write(root: Path, files: Mapping[str, str], remove: list[str]) -> int:
     """Write the files that changed and remove those named; return how many. All are prepared before the first is replaced.
 
@@ -92,10 +100,12 @@ def write(root: Path, files: Mapping[str, str], remove: list[str]) -> int:
     prepared: list[tuple[str, Path]] = []
     try:
         for name, text in changed.items():
-            path = root / name
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path = followed(root / name)
+            _make_folder(path.parent)
             if path.is_dir():
                 raise IsADirectoryError(21, "is a folder", str(path))
+            if path.exists() and not path.is_file():
+                raise OSError(22, "is a pipe or a device, and a module is a file; remove it, or name another folder", str(path))
             handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
             prepared.append((temporary, path))
             with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from derive import __version__
-from derive.cli.arguments import Parser
+from derive.cli.arguments import FILE, Parser
 from derive.cli.choice import one_of
 from derive.cli.conventions import add_options
 from derive.errors import SpecError
@@ -70,7 +70,7 @@ def _derive(words: list[str]) -> int:
     )
     parser.add_argument("--format", type=one_of("format", FORMATS), default="text", help=f"{', '.join(FORMATS)} (default: text)")
     parser.add_argument("--lang", type=one_of("language", LANGUAGES), default="en", help=f"{', '.join(LANGUAGES)} (default: en)")
-    parser.add_argument("-o", "--output", metavar="FILE", help="write to FILE, whole or not at all")
+    parser.add_argument("-o", "--output", metavar="FILE", type=FILE, help="write to FILE, whole or not at all")
     parser.add_argument("--ascii", action="store_true", help="ASCII notation in the terminal")
     parser.add_argument("--width", type=int, metavar="N", help="columns of text (default: the screen's, or 100)")
     parser.add_argument("--fragment", action="store_true", help="LaTeX without a preamble, to include in a document")
@@ -169,12 +169,11 @@ def _proofs(layers: tuple[Layer, ...], options: argparse.Namespace) -> int:
         if options.format == "pdf":
             from derive.cli.pdf import write_pdf
 
-            write_pdf(Path(options.output), written)
+            size = write_pdf(Path(options.output), written)
         else:
             for name, picture in beside.items():
                 write(Path(options.output).parent / name, picture)
-            write(Path(options.output), written or text.plain(lines))
-        size = os.path.getsize(options.output)
+            size = write(Path(options.output), written or text.plain(lines))
         print(f"wrote {options.output} ({size:,} bytes)", file=sys.stderr if not on_screen() else sys.stdout)
     elif written:
         sys.stdout.write(written)

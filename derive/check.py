@@ -10,6 +10,7 @@ definition that a proof takes as given has to be one of the layer's or the end o
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import Any
@@ -20,6 +21,7 @@ from derive.checker.meaning import Context, context_of, extend
 from derive.checker.structure import Malformed
 from derive.checker.tables import ATTEMPTS, Table, tables
 from derive.checker.verdicts import FAILS, HOLDS, UNKNOWN, LineVerdict, ProofReport, Report
+from derive.checker.worlds import out_of_reach
 
 __all__ = [
     "FAILS",
@@ -46,9 +48,13 @@ def check_document(document: Node, seed: int = 0) -> Report:
     try:
         document = _plainly_named(document)
         context = context_of(document["layer"])
+        beyond = out_of_reach(document["layer"], seed)
         reports = []
         for proof in document["proofs"]:
-            reports.append(ProofReport(proof["name"], proof["kind"], check_proof(proof, seed, context)))
+            lines = check_proof(proof, seed, context)
+            if beyond:
+                lines = tuple(replace(line, verdict=UNKNOWN, message=beyond) if line.verdict == HOLDS else line for line in lines)
+            reports.append(ProofReport(proof["name"], proof["kind"], lines))
             extend(context, proof)
         return Report(document["layer"]["name"], tuple(reports))
     except (KeyError, TypeError, AttributeError, Malformed) as error:

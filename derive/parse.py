@@ -62,7 +62,7 @@ from derive.expr import (
 from derive.functions import ARITY, power_of
 from derive.indices import free_indices
 from derive.matrix_words import with_indices
-from derive.tokens import Line, Token, check_power, number, tokenize
+from derive.tokens import Line, Token, check_logarithm, check_power, number, tokenize
 
 OPEN = ""  # the axis of an index before `derive.shapes` has found it
 _DEEPEST = 40
@@ -95,6 +95,7 @@ class Raw:
     batch: list[Idx] = field(default_factory=list)
     kinds: dict[str, str] = field(default_factory=dict)
     dims: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    shaped: list[str] = field(default_factory=list)  # those that a line of its own gives a shape
     values: dict[str, str] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
     inputs: list[str] | None = None
@@ -145,6 +146,12 @@ def whole_matrix(of: Ref) -> tuple[tuple[Idx, Idx], Ref]:
     return (row, column), Ref(of.tensor, (*of.indices, row, column))
 
 
+def _summed(name: str) -> str:
+    """`sum(j, ` for the name `Σ_j` or `sum_j`, as a sum is written on paper; "" for any other."""
+    sign, _, index = name.partition("_")
+    return f"sum({index}, " if sign in ("Σ", "sum") and index else "sum(k, " if sign == "Σ" else ""
+
+
 class _Reader:
     """One line, its tokens and how far they were read."""
 
@@ -189,11 +196,24 @@ class _Reader:
             return self.line.error(token.column, f"this {token.text!r} has no opening bracket before it, or {wanted} is missing")
         if (token.kind in ("name", "number") or token.text in ("(", "[")) and self.position:
             before = self.tokens[self.position - 1]
+            if summed := _summed(before.text):
+                raise self.line.error(before.column, f"a sum names its indices within its brackets; write {summed}{self._summand()})")
             if before.kind in ("name", "number") or before.text in (")", "]"):
                 whole = with_indices(self.line.text)
                 also = "" if whole is None else f"; matrices need their indices, and a product of matrices its sum: {whole}"
                 return self.line.error(token.column, f"a multiplication is written with *; write * before {token.text}{also}")
         return self.line.error(token.column, f"{token.text!r} stands where {wanted} is expected")
+
+    def _summand(self) -> str:
+        """What a sum adds up: the product that begins here, unless terms follow of which it may or may not be the first."""
+        depth = 0
+        for token in self.tokens[self.position :]:
+            depth += (token.text in ("(", "[")) - (token.text in (")", "]"))
+            if depth == 0 and token.text in ("+", "-"):
+                return "..."
+            if depth < 0 or token.kind == "end" or depth == 0 and token.kind == "op" and token.text in (",", "=", *_COMPARE):
+                return self.line.text[self.token.column : token.column].strip()
+        return "..."
 
     def name(self, what: str) -> Token:
         if self.token.kind != "name":
@@ -257,6 +277,7 @@ class _Reader:
                 break
         self.expect("]", opened)
         self.accept(",")
+        self.raw.shaped.append(token.text)
         if self.raw.dims.setdefault(token.text, tuple(dims)) != tuple(dims):
             raise self.line.error(token.column, f"{token.text} has the shape [{','.join(self.raw.dims[token.text])}] already")
 
@@ -381,7 +402,13 @@ class _Reader:
 
     def index(self) -> Index:
         """An index, an entry of an integer tensor, or a place: arithmetic on indices."""
-        return self.place(self.expression())
+        column = self.token.column
+        value = self.expression()
+        if isinstance(value, Num) and value.value.denominator != 1:
+            raise self.line.error(
+                column, f"{value.value} is no place along an axis; a place is a sum of whole multiples of indices, as in 2*i + k - 1"
+            )
+        return self.place(value)
 
     def place(self, value: Expr) -> Index:
         if isinstance(value, Ref):
@@ -417,7 +444,9 @@ class _Reader:
         if name not in ARITY and name not in _WORDS:
             hint = _HINTS.get(name)
             known = sorted({*ARITY, *_WORDS, *MATRIX_FUNCTIONS, "where"})
-            if len(name) == 1 or not name.islower():
+            if summed := _summed(name):
+                hint = f"a sum names its indices within its brackets: {summed}...)"
+            elif len(name) == 1 or not name.islower():
                 hint = hint or f"the entries of a tensor stand in square brackets: {name}[i]"
             instead = f"; {hint}" if hint else near(name, known) or f"; the functions are {listing(known)}"
             raise self.line.error(function.column, f"there is no function {name}{instead}")
@@ -569,4 +598,6 @@ class _Reader:
                 base = arguments[0]
                 check_power(self.line, function.column, base.value if isinstance(base, Num) else None, exponent.value)
             return power_of(arguments[0], exponent)
+        if name in ("log", "xlogy") and isinstance(arguments[-1], Num):
+            check_logarithm(self.line, function.column, arguments[-1].value)
         return Fn(name, tuple(arguments))

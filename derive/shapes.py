@@ -298,6 +298,14 @@ class _Axes:
             for node in walk(equation.value):
                 if isinstance(node, Ref) and node.tensor in self.integers:
                     raise self.spec.error(number, f"{node.tensor} is an integer tensor, so {write(node)} cannot stand as a real number")
+                if isinstance(node, Position) and isinstance(node.index, Ref) and node.index.tensor not in self.integers:
+                    name, entry = node.index.tensor, write(node.index)
+                    instead = "" if name in self.spec.targets else f", or declare int {name} if it holds integers"
+                    raise self.spec.error(
+                        number,
+                        f"position takes an index, as in position(i), or an entry of an integer input, and {entry} is a real number; "
+                        f"write {entry} for the number itself{instead}",
+                    )
 
     def _name(self) -> dict[Place, str]:
         """A name for each class: the declared one, else the first index in capitals, else something longer that is free."""

@@ -21,7 +21,7 @@ CONNECTIVES = ("and", "or", "not")
 _LONGEST_NUMBER = 40
 _LARGEST_POWER = 1000
 _WIDEST = 100  # columns of a line shown in a message
-_LIKELY = {"×": "*", "·": "*", "−": "-", "⋅": "*", "{": "(", "}": ")", "Σ": "sum(k, ...)"}
+_LIKELY = {"×": "*", "·": "*", "−": "-", "⋅": "*", "{": "(", "}": ")", "∑": "sum(k, ...)"}
 
 
 @dataclass(frozen=True)
@@ -123,3 +123,10 @@ def check_power(line: Line, column: int, base: Fraction | None, exponent: Fracti
             raise line.error(column, "this power of a number is too large; use at most 300 digits")
         if base < 0 and exponent.denominator != 1:
             raise line.error(column, f"a negative number, {base}, has no real power {exponent}")
+
+
+def check_logarithm(line: Line, column: int, argument: Fraction) -> None:
+    """Refuse a logarithm that is no real number."""
+    if argument <= 0:
+        what = "0 has no logarithm" if argument == 0 else f"a negative number, {argument}, has no real logarithm"
+        raise line.error(column, f"{what}; a logarithm is taken of a number greater than 0, as in log(2), or of a tensor, as in log(X[i])")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -56,9 +57,7 @@ class Spec:
     def error(self, number: int, message: str) -> SpecError:
         """The message with the layer and the quoted equation; equations count from 0 here and from 1 for people."""
         where = f"equation {number + 1}, " if len(self.equations) > 1 else ""
-        text = self.texts[number]
-        quoted = text if len(text) <= _WIDEST else text[:_WIDEST] + " ..."
-        return SpecError(f"{self.layer}: {where}`{quoted}`: {message}")
+        return SpecError(f"{self.layer}: {where}`{_shortened(self.texts[number])}`: {message}")
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -70,6 +69,10 @@ class Spec:
         defined = set(self.targets)
         values = [*(equation.value for equation in self.equations), *(length.value for length in self.lengths)]
         return tuple(dict.fromkeys(name for value in values for name in tensors_in(value) if name not in defined))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _WIDEST else text[:_WIDEST] + " ..."
 
 
 def check(spec: Spec, declared: dict[str, tuple[str, ...]] | None = None) -> None:
@@ -133,10 +136,17 @@ def check_ranks(spec: Spec, declared: dict[str, tuple[str, ...]]) -> None:
                 )
             other, line = first.setdefault(ref.tensor, (ref, number))
             if len(other.indices) != len(ref.indices):
-                here = f"{write(ref)} has {_count(len(ref.indices))}"
+                here = f"{_entry(ref)} has {_count(len(ref.indices))}"
                 raise spec.error(
-                    number, f"{here}, but {write(other)} in equation {line + 1} has {len(other.indices)}; a tensor always has the same axes"
+                    number,
+                    f"{here}, but {_entry(other)} in equation {line + 1} has {len(other.indices)}; a tensor always has the same axes",
                 )
+
+
+def _entry(ref: Ref) -> str:
+    """A tensor as it was written: a whole matrix has no indices of its own, since its row and column have no names that one writes."""
+    named = tuple(index for index in ref.indices if not isinstance(index, Idx) or "." not in index.name)
+    return write(ref) if len(named) == len(ref.indices) else f"the matrix {write(Ref(ref.tensor, named))}"
 
 
 def _count(rank: int) -> str:
@@ -188,6 +198,13 @@ def check_free(spec: Spec, number: int, equation: Equation) -> None:
     for index in left:
         if index not in right:
             rest = write(Ref(target.tensor, tuple(i for i in target.indices if i != index)))
+            if index.name in re.findall(r"\w+", spec.texts[number].partition("=")[2]):
+                value = _shortened(write(equation.value))
+                raise spec.error(
+                    number,
+                    f"the right side is the same as {value}, in which the index {index.name} no longer stands; "
+                    f"write {rest} = {value}, or a right side that depends on {index.name}",
+                )
             raise spec.error(
                 number, f"index {index.name} is free on the left but not on the right; write {rest}, or use {index.name} on the right"
             )
@@ -269,10 +286,30 @@ def check_sizes(spec: Spec, known: Collection[str]) -> None:
                     raise spec.error(
                         number,
                         f"{index.name} runs over the axis {index.dim}, which no input has, so its size is not known; declare its size, "
-                        f"or give an input that axis",
+                        f"as in size({index.name}) = {_some_size(equation, known)}, or give an input that axis"
+                        + _beside(index, equation, known),
                     )
             if isinstance(node, Size) and node.dim not in known:
-                raise spec.error(number, f"no input has the axis {node.dim}, so its size is not known; declare its size")
+                example = f"size({node.dim}) = {_some_size(equation, known)}"
+                raise spec.error(number, f"no input has the axis {node.dim}, so its size is not known; declare its size, as in {example}")
+
+
+def _some_size(equation: Equation, known: Collection[str]) -> str:
+    """The length of an axis that is known, to write an example with; a number where the equation has none."""
+    running = (*equation.target.indices, *(i for node in walk(equation.value) if isinstance(node, (Sum, Max)) for i in node.indices))
+    return next((f"size({i.name})" for i in running if isinstance(i, Idx) and i.dim in known), "10")
+
+
+def _beside(index: Idx, equation: Equation, known: Collection[str]) -> str:
+    """The advice to let an index run over the axis of one that it is compared with, where that axis is known."""
+    for node in walk(equation.value):
+        if isinstance(node, Iverson):
+            compared = [i for side in (node.left, node.right) for i in free_indices(side)]
+            other = next((i for i in compared if i.dim in known), None)
+            if index in compared and other is not None:
+                axis = index.dim if index.dim in (index.name.upper(), other.name.upper()) else other.dim
+                return f"; if {index.name} and {other.name} run over one axis, write axes {index.name}:{axis} {other.name}:{axis}"
+    return ""
 
 
 def check_conditions(spec: Spec) -> None:

@@ -18,9 +18,17 @@ TEXTS = {
         "index m is free on the right but not on the left; sum over it, as in sum(m, ...)",
     ),
     "free_on_the_left": ("Y[i,j] = b[j]", "index i is free on the left but not on the right; write Y[j]"),
+    "gone_from_the_right": (
+        "Y[i] = X[i]/X[i]",
+        "the right side is the same as 1, in which the index i no longer stands; write Y = 1, or a right side that depends on i",
+    ),
+    "gone_with_a_zero": ("Y[i,j] = b[j] + 0*X[i]", "is the same as b[j], in which the index i no longer stands; write Y[j] = b[j]"),
+    "gone_with_a_power": ("Y[i] = (X[i]*W[i])^0*c", "is the same as c, in which the index i no longer stands; write Y = c"),
     "one_index_two_sizes": ("axes i:B k:N j:M\nY[i,j] = sum(k, X[i,k]*X[k,j])", "in X[k,j], axis 1 of X is B, but the index k runs over N"),
     "one_index_two_axes": ("axes i:B i:C\nY[i] = X[i]", "index i runs over B and over C"),
     "rank": (LINEAR.replace("b[j]", "W[j]"), "W[j] has 1 index, but W[k,j] in equation 1 has 2"),
+    "rank_of_a_matrix": ("Y = logdet(A) + sum(i,j,k,A[i,j,k])", "A[i,j,k] has 3 indices, but the matrix A in equation 1 has 2; a tensor"),
+    "rank_of_a_stack": ("Y = sum(i, A[i])*sum(n, det(A[n]))", "the matrix A[n] has 3 indices, but A[i] in equation 1 has 1"),
     "repeated": ("Y[i] = X[i]\nY[i] = X[i]^2", "equation 2, `Y[i] = X[i]^2`: Y is defined twice, first in equation 1"),
     "cyclic": ("S[i] = P[i]\nP[i] = S[i]*X[i]\nY[i] = P[i]", "S is defined in terms of itself (S -> P -> S)"),
     "own_definition": ("Y[i] = Y[i] + X[i]", "Y is defined in terms of itself"),
@@ -35,6 +43,15 @@ TEXTS = {
     "unknown_function": ("Y[i] = sigmod(X[i])", "there is no function sigmod; did you mean sigmoid?"),
     "softmax": ("Y[i] = softmax(X[i])", "write it out: exp(S[i,j]) / sum(k, exp(S[i,k]))"),
     "arity": ("Y[i] = exp(X[i], 2)", "exp takes 1 argument, got 2"),
+    "sum_on_paper": (
+        "Y[i] = Σ_j X[i,j]*W[j]",
+        "column 8: a sum names its indices within its brackets; write sum(j, X[i,j]*W[j])",
+    ),
+    "sum_on_paper_of_terms": ("Y[i] = sum_j X[i,j] + b[i]", "column 8: a sum names its indices within its brackets; write sum(j, ...)"),
+    "sum_on_paper_in_brackets": ("Y[i] = 2*exp(Σ_j X[i,j]*(W[j]+1))", "write sum(j, X[i,j]*(W[j]+1))\n"),
+    "sum_on_paper_called": ("Y[i] = Σ_j(X[i,j])", "there is no function Σ_j; a sum names its indices within its brackets: sum(j, ...)"),
+    "sum_sign": ("Y[i] = ∑ X[i,j]", "'∑' has no meaning in a formula; write sum(k, ...)"),
+    "sum_letter": ("Y[i] = Σ X[i,j]", "within its brackets; write sum(k, X[i,j])"),
     "sum_order": ("Y[i] = sum(X[i,k], k)", "a sum names its indices first"),
     "case": ("S[i,j] = sum(k, Q[i,k]*K[j,k])\nP[i,j] = exp(s[i,j])*S[i,j]", "s is used once and defined nowhere; did you mean S?"),
     "typo": (
@@ -59,7 +76,17 @@ TEXTS = {
     "never_same": ("Y[i] = where(i != i, X[i], 1)", "column 14: this condition never holds"),
     "no_size": (
         "Y[i,j] = X[i] + position(j)",
-        "j runs over the axis J, which no input has, so its size is not known; declare its size, or give an input that axis",
+        "j runs over the axis J, which no input has, so its size is not known; declare its size, as in size(j) = size(i), "
+        "or give an input that axis",
+    ),
+    "no_size_beside_a_known_one": (
+        "axes i:J\nY[b,i] = sum(j, where(j <= i, X[b,j], 0))",
+        "i runs over the axis J, which no input has, so its size is not known; declare its size, as in size(i) = size(b), or give an "
+        "input that axis; if i and j run over one axis, write axes i:J j:J",
+    ),
+    "no_size_asked": (
+        "axes i:N j:M\nY[i] = X[i]*size(j)",
+        "no input has the axis M, so its size is not known; declare its size, as in size(M) = size(i)",
     ),
     "no_size_summed": ("Y[i] = sum(j, X[i]*position(j))", "j runs over the axis J, which no input has"),
     "unused": ("S[i] = X[i]^2\nY[i] = exp(X[i])", "equation 1, `S[i] = X[i]^2`: S is never used and is not the output, Y"),
@@ -74,6 +101,8 @@ TEXTS = {
     "output": ("outputs Q\nY[i] = X[i]", "the output Q is defined by no equation; defined are Y"),
     "input": ("inputs X q\nY[i] = X[i]", "the input q is used in no equation; the inputs are X"),
     "const": ("const q\nY[i] = X[i]", "q is declared const but is in no equation"),
+    "shape": ("shape W[C]\nY[i] = X[i]", "W is given a shape but is in no equation"),
+    "shape_of_a_slip": ("shape Weigths[C]\nY[i] = Weights[i]", "is given a shape but is in no equation; did you mean Weights?"),
     "integer_as_real": ("Y[i] = X[i,y[i]]*y[i]", "y holds integers, it is used as an index, so y[i] cannot stand as a real number"),
     "integer_computed": (
         "y[i] = X[i]\nZ[i] = W[y[i]]",
@@ -83,6 +112,12 @@ TEXTS = {
         "Y[i] = X[i]*i",
         "the index i stands as a number; write position(i) for its value, size(i) for the length of its axis",
     ),
+    "position_of_a_number": (
+        "Y[i] = position(X[i])*X[i]",
+        "`Y[i] = position(X[i])*X[i]`: position takes an index, as in position(i), or an entry of an integer input, and X[i] is a real "
+        "number; write X[i] for the number itself, or declare int X if it holds integers",
+    ),
+    "position_of_a_result": ("H[i] = X[i]^2\nY[i] = position(H[i])*X[i]", "and H[i] is a real number; write H[i] for the number itself"),
     "size": ("Y[i] = X[i]*size(q)", "size(q) asks for the axis of an index that is nowhere"),
     "fact_unknown": ("fact sum(j, T[i,j]) = 1\nY[i] = X[i]", "fact `sum(j, T[i,j]) = 1`: T is in no equation"),
     "fact_computed": ("fact Y[i] = 1\nY[i] = X[i]", "Y is computed by an equation; a fact is a hypothesis about inputs, X"),
@@ -127,6 +162,7 @@ TEXTS = {
         "in X[i^2], i^2 is no place along an axis (i and i are multiplied); a place is a sum of whole multiples of indices",
     ),
     "half_an_index": ("shape X[N]\nY[i] = X[i/2]*Z[i]", "is no place along an axis (the number 1/2 is not whole)"),
+    "a_place_between_two": ("Y[i] = X[1.5]", "column 10: 3/2 is no place along an axis"),
     "function_of_an_index": ("Y[i] = X[exp(i)]*Z[i]", "is no place along an axis"),
     "label_in_a_place": ("int y:N\nY[i] = X[y[i] + 1]*Z[i]", "y[i] is a label, with which there is no arithmetic"),
     "undeclared_integer": (
@@ -151,6 +187,12 @@ TEXTS = {
     "two_shapes_of_one": ("shape X[N] X[M]\nY[i] = X[i]", "X has the shape [N] already"),
     "division_by_zero": ("Y[i] = X[i]/0", "this divides by zero"),
     "negative_root": ("Y[i] = X[i]*(-1)^(1/2)", "a negative number, -1, has no real power 1/2"),
+    "logarithm_of_zero": (
+        "Y[i] = log(0)*X[i]",
+        "column 8: 0 has no logarithm; a logarithm is taken of a number greater than 0, as in log(2)",
+    ),
+    "negative_logarithm": ("Y[i] = X[i] + log(1 - 3)", "column 15: a negative number, -2, has no real logarithm"),
+    "logarithm_of_zero_times": ("Y[i] = xlogy(X[i], 0)", "column 8: 0 has no logarithm"),
     "huge_number": ("Y[i] = 1e999999999*X[i]", "is too large or too long"),
     "huge_power": ("Y[i] = 10^1000*X[i]", "this power of a number is too large"),
     "huge_exponent": ("Y[i] = X[i]^99999999", "the exponent 99999999 is too large"),

@@ -157,6 +157,13 @@ def test_only_an_older_book_is_replaced(tmp_path: Path, capsys: pytest.CaptureFi
     assert "did you mean linear?" in capsys.readouterr().err
 
 
+def test_a_link_to_a_folder_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("folder")
+    assert make("--no-pdf", "-o", str(tmp_path / "link")) == 0
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "folder" / "index.html").is_file()
+
+
 def test_a_book_that_fails_half_way_leaves_the_old_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

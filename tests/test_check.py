@@ -17,10 +17,13 @@ from typing import Any
 import pytest
 from derivations import derived
 
-from derive.check import FAILS, HOLDS, UNKNOWN, LineVerdict, check_document, check_proof
+from derive.check import FAILS, HOLDS, UNKNOWN, LineVerdict, check_document, check_proof, context_of, extend
+from derive.checker import pinned
 from derive.checker.arithmetic import FUNCTIONS, Digits, Exact
 from derive.checker.evaluate import World
+from derive.checker.form import read
 from derive.checker.matrices import _is_condition
+from derive.checker.tables import tables
 from derive.checker.worlds import draw_sizes, draw_tensors, keys_of, rooted_axes
 from derive.layers import LAYERS
 from derive.spec import Layer
@@ -360,6 +363,66 @@ def test_axis_sizes_are_distinct_and_at_least_two() -> None:
         sizes = draw_sizes(axes, {"B"}, {"D", "F"}, random.Random(seed))
         assert len(set(sizes.values())) == 7 and min(sizes.values()) == sizes["B"] == 2
         assert all(math.isqrt(sizes[axis]) ** 2 == sizes[axis] for axis in "DF")
+
+
+def at(place: Node, axis: str) -> Node:
+    return ["affine", place, axis]
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        ref("X", "i", at(num(5), "J")),
+        total("j", mul(ref("X", "i", "j"), ref("v", at(add(["position", idx("j")], num(-7)), "J")))),
+        total("j", mul(ref("X", "i", "j"), ["iverson", "<", num(9), ["position", idx("j")]])),
+    ],
+)
+def test_an_axis_is_longer_than_the_places_that_are_read_along_it(left: Node) -> None:
+    tensors = [tensor("R", "I"), tensor("X", "IJ"), tensor("v", "J")]
+    assert verdicts(check_proof(proof(ref("R", "i"), left, [num(0)], tensors))) == [HOLDS, FAILS]
+    layer = Layer.parse("layer", "L = max(i, X[i,2])")
+    assert all(check_document(each).ok for each in derived(layer).documents())
+
+
+WINDOWS = (
+    "shape X[H,W]; size(i) = (size(H) + 2 - 2*(size(p) - 1) - 1)//3 + 1; size(j) = (size(W) - 3*(size(q) - 1) - 1)//2 + 1;"
+    "Y[i,j] = sum(p,q, X[3*i+2*p-1,2*j+3*q]*K[p,q]) + h"
+)
+
+
+@pytest.mark.parametrize("text", [WINDOWS, "shape X[H]; size(i) = size(H) - 40; Y[i] = X[i+40]"], ids=["windows", "far"])
+def test_axes_are_drawn_that_are_several_times_as_long_as_others(text: str) -> None:
+    documents = derived(Layer.parse("layer", text.replace("; ", ";").replace(";", "\n"))).documents()
+    assert all(check_document(each).ok for each in documents)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Y = sum(a,b,c,d, X[a,b,c,d]^2)",
+        "L = sum(a, max(b, sum(c, X[a,c]*W[c,b])))",
+        "size(i) = size(h) - size(p) + 1\nY[i,j] = sum(p, X[i+p,j]*K[p])*sum(h, X[h,j]^3)",
+    ],
+)
+def test_terms_of_a_sum_that_are_0_are_passed_over_without_a_change_of_any_value(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def rows() -> list[Any]:
+        found = []
+        for each in derived(Layer.parse("layer", text)).documents():
+            context = context_of(each["layer"])
+            for made in each["proofs"]:
+                found += [[str(cell) for row in table.rows for cell in row] for table in tables(read(made, context), 0)]
+                extend(context, made)
+        return found
+
+    short = rows()
+    for name in ("by_deltas", "by_entry"):
+        monkeypatch.setattr(pinned, name, lambda *_: {})
+    assert rows() == short
+
+
+def test_a_layer_of_six_axes_is_checked_in_seconds() -> None:
+    documents = derived(Layer.parse("layer", "Y = sum(a,b,c,d,e,f, X[a,b,c,d,e,f]^2)")).documents()
+    assert all(check_document(each).ok for each in documents)
 
 
 def test_only_a_root_of_sizes_alone_asks_for_a_square() -> None:

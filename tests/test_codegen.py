@@ -233,6 +233,25 @@ def test_names_stay_those_of_the_spec_unless_python_has_them() -> None:
     arrays, sizes = names_for(["X", "K", "lambda", "np", "i'"], ["N", "K"])
     assert arrays == {"X": "X", "K": "K", "lambda": "lambda_", "np": "np_", "i'": "i_p"}
     assert sizes == {"N": "N", "K": "size_K"}
+    arrays, sizes = names_for(["_X", "X", "X_", "__N", "_", "_2"], ["_N", "_"])
+    assert arrays == {"_X": "X_", "X": "X", "X_": "X__", "__N": "N__", "_": "x_", "_2": "x2_"}
+    assert sizes == {"_N": "N_", "_": "size_x_"}
+
+
+def test_a_name_that_begins_with_an_underscore_has_kernels(tmp_path: Path) -> None:
+    """A field of `Saved` may not begin with one, and the module has functions such as `_exp` and `_real` of its own."""
+    text = "axes _i:_N\nconst _c\n_h[_i] = _X[_i]^2*_exp[_i] + _real\nY[_i] = exp(_h[_i])*X_[_i]*_c[_i] + _c[_i]"
+    layer = Layer.parse("underscores", text)
+    numpy, kernel = (load(text, target, tmp_path) for target, text in rendered(derive(layer), ("numpy", "torch")).items())
+    random = np.random.default_rng(0)
+    given = {name: random.uniform(0.2, 0.9, layer.tensor(name).dims and 3) for name in layer.inputs}
+    X, exp, real, X_, c = (given[name] for name in ("_X", "_exp", "_real", "X_", "_c"))
+    value, saved = numpy.forward(*given.values())
+    np.testing.assert_allclose(value, np.exp(X**2 * exp + real) * X_ * c + c)
+    gradients = dict(zip(layer.wrt, numpy.backward(np.ones(3), saved)))
+    np.testing.assert_allclose(gradients["_X"], 2 * X * exp * np.exp(X**2 * exp + real) * X_ * c)
+    inputs = [torch.tensor(array, requires_grad=name in layer.wrt) for name, array in given.items()]
+    assert gradcheck(kernel.underscores, inputs, check_forward_ad=True) and gradgradcheck(kernel.underscores, inputs)
 
 
 # ---------------------------------------------------------------------------------------------------- the command
@@ -309,7 +328,23 @@ def test_the_registration_is_chosen_for_layers_of_ones_own(tmp_path: Path, capsy
     assert "the catalogue's kernels are autograd Functions" in capsys.readouterr().err
 
 
-def test_where_to_write_must_be_said_and_must_be_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_link_to_a_module_stays_a_link_and_what_is_no_file_is_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "elsewhere.py").write_text("before")
+    (tmp_path / "numpy").mkdir()
+    link = tmp_path / "numpy" / "formula.py"
+    link.symlink_to(tmp_path / "elsewhere.py")
+    assert main(["Y[i] = 3*X[i]", "-o", str(tmp_path)]) == 0
+    assert link.is_symlink() and "def forward" in (tmp_path / "elsewhere.py").read_text()
+    link.unlink()
+    os.mkfifo(link)
+    assert main(["Y[i] = 4*X[i]", "-o", str(tmp_path)]) == 2
+    assert f"{link}: is a pipe or a device" in capsys.readouterr().err and link.is_fifo()
+
+
+def test_where_to_write_must_be_said_and_must_be_a_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     assert run(LAYERS[0].name) == 2
     assert "-o DIR" in capsys.readouterr().err
     (tmp_path / "file").write_text("")
@@ -317,6 +352,11 @@ def test_where_to_write_must_be_said_and_must_be_a_folder(tmp_path: Path, capsys
         assert run(LAYERS[0].name, "-o", str(where)) == 2
         assert "codegen: error" in capsys.readouterr().err
     assert run("no_such_layer", "-o", str(tmp_path)) == 2
+    capsys.readouterr()
+    assert run("Y[i] = 3*X[i]", "-o", "") == 2
+    assert "argument -o/--output: it is empty; write the name of a folder" in capsys.readouterr().err
+    assert run("Y[i] = 3*X[i]", "-o", "/proc/kernels") == 2
+    assert "/proc/kernels/numpy: the folder cannot be made" in capsys.readouterr().err
 
 
 def test_a_folder_in_the_way_leaves_every_file_as_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

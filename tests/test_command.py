@@ -150,6 +150,14 @@ def test_a_layer_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert code == 0 and "my_linear: gradients of X, W and b" in out
 
 
+def test_a_mark_at_the_beginning_of_a_file_is_no_part_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "marked.layer"
+    path.write_text(LINEAR, encoding="utf-8-sig")
+    assert run(capsys, str(path))[0] == 0
+    path.write_text("", encoding="utf-8-sig")
+    assert "is empty" in run(capsys, str(path))[2]
+
+
 def test_formats(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "linear", "--format", "json")
     assert code == 0 and json.loads(out)["format"] == "gradproof/1"
@@ -169,6 +177,26 @@ def test_files_are_written_whole(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert path.read_text(encoding="utf-8") == out
 
 
+def test_a_link_stays_a_link_and_a_pipe_a_pipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, proof, _ = run(capsys, "linear")
+    (tmp_path / "folder").mkdir()
+    for name, there in (("old.txt", True), ("new.txt", False)):
+        target, link = tmp_path / "folder" / name, tmp_path / name
+        if there:
+            target.write_text("before")
+        link.symlink_to(Path("folder") / name)
+        assert run(capsys, "linear", "-o", str(link))[0] == 0
+        assert link.is_symlink() and target.read_text(encoding="utf-8") == proof
+    assert sorted(path.name for path in (tmp_path / "folder").iterdir()) == ["new.txt", "old.txt"]
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    code, _, err = run(capsys, "linear", "-o", str(pipe))
+    assert pipe.is_fifo() and os.read(reader, 1 << 16).decode() == proof
+    os.close(reader)
+    assert code == 0 and f"wrote {pipe} ({len(proof.encode()):,} bytes)" in err
+
+
 # ------------------------------------------------------------------------------------------- derive check
 
 
@@ -178,6 +206,12 @@ def test_check_prints_a_line_a_proof(capsys: pytest.CaptureFixture[str]) -> None
     assert re.search(r"lemma dQ +\d+ lines +holds", out)
     code, out, _ = run(capsys, "check", "linear", "--json")
     assert code == 0 and json.loads(out)[0]["ok"] is True
+
+
+def test_a_document_without_proofs_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "check", "Y[i] = X[i] - X[i]")
+    assert code == 0
+    assert "There is no proof here, and so no line to check." in out and "All 0 lines" not in out
 
 
 def test_check_fails_where_a_line_does_not_hold(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,6 +290,13 @@ def mistakes(tmp: Path) -> dict[str, tuple[list[str], str]]:
         "two single proofs": (["linear", "--proof", "dX", "--jacobian", "X"], "--proof and --jacobian ask for one proof each"),
         "Python's max of entries": ([at["compares.py"]], "for max(a, b) write Max(a, b)"),
         "a folder by its path": (["."], "is a folder; name a file in it"),
+        "grading nothing": (["grade", "linear", ""], "argument formula: it is empty; write an equation, such as dW = X^T dY, or the name"),
+        "an output without a name": (["linear", "-o", ""], "argument -o/--output: it is empty; write the name of a file"),
+        "an equality without a name": (["equal", "linear", "linear_out_in", "-o", " "], "argument -o/--output: it is empty"),
+        "a book without a name": (["book", "-o", ""], "argument -o/--output: it is empty; write the name of a folder"),
+        "an equality of one layer": (["equal", "linear"], "the following arguments are required: second; derive equal --help"),
+        "an equality in no format": (["equal", "linear", "linear", "--format", "pfd"], "there is no format 'pfd'"),
+        "a book without a folder": (["book"], "the following arguments are required: -o/--output; derive book --help"),
         "checking an unknown layer": (["check", "liner"], "did you mean linear?"),
         "checking nothing": (["check"], "required"),
     }

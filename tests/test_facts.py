@@ -15,6 +15,7 @@ from sympy import Eq, Sum
 
 from codegen.source import rendered
 from derive import Layer, SpecError, axes, derive, tensors
+from derive.check import check_document
 from derive.checker.arithmetic import Exact
 from derive.checker.worlds import draw_tensors
 from derive.expr import Fact, Fn, Iverson, Ref, walk
@@ -74,6 +75,26 @@ def test_what_is_neither_an_equation_nor_a_comparison_is_no_fact() -> None:
 
 
 # ---------------------------------------------------------------------------------------------------- the checker's draws
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        (("v[i] > 0", "v[i] < 0"), "no random values of v satisfy the facts"),
+        (("v[i] > 0", "sum(i, v[i]) = -1"), "no random values of v satisfy the facts"),
+        (("1 = 2",), "a fact about lengths and numbers alone holds on no axes"),
+        (("size(i) < 2",), "a fact about lengths and numbers alone holds on no axes"),
+        (("v[i] > 0", "exp(v[i]) < 2"), "the facts need values that the checker does not draw"),
+    ],
+)
+def test_no_line_holds_under_facts_that_nothing_satisfies(facts: tuple[str, ...], said: str) -> None:
+    report = check_document(derive(layer("Y[i] = x[i]*v[i]", facts)).document())
+    assert report.holds == report.fails == 0
+    assert all(said in line.message for proof in report.proofs for line in proof.lines)
+
+
+def test_a_fact_about_lengths_is_respected() -> None:
+    assert check_document(derive(layer("Y[i,j] = x[i]*v[j]", ("size(i) < size(j)",))).document()).ok
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -294,6 +294,25 @@ def test_names_of_ones_own_are_forgotten_with_the_next_derivation() -> None:
     assert tutor("linear").grade_lines("dW = R")[-1].outcome == "unreadable"
 
 
+@pytest.mark.parametrize(
+    ("formula", "factor"),
+    [("dQ = dS K", "1/sqrt(d_k)"), ("dQ = 1/3*dS K", "3/sqrt(d_k)"), ("dQ = dS K / 2", "2/sqrt(d_k)"), ("dQ = dS K / 4", "4/sqrt(d_k)")],
+)
+def test_a_number_does_not_stand_for_the_root_of_a_length(formula: str, factor: str) -> None:
+    verdict = tutor("attention").grade(formula)
+    assert verdict.outcome == "wrong" and f"multiply it by {factor}." in verdict.message
+
+
+def test_no_axis_keeps_its_length_from_world_to_world() -> None:
+    for name in ("attention", "softmax", "layer_norm", "lstm"):
+        judge = tutor(name).judge
+        axes = tuple(judge.derivation.layer.dims)
+        for rooted in (set(), {axes[-1]}):
+            worlds = [judge._varied(axes, rooted, number) for number in range(4)]
+            assert all(one[axis] != other[axis] for one, other in zip(worlds, worlds[1:]) for axis in axes)
+            assert all(len(set(sizes.values())) == len(axes) for sizes in worlds)
+
+
 # ---------------------------------------------------------------------------------------------------- the command
 
 

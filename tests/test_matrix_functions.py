@@ -218,7 +218,7 @@ MISTAKES = {
     "L = det(A + B)": "det takes a tensor of two axes by its name, as in det(A), or two indices and an entry, as in det(i,j, X[i]*X[j])",
     "L = inverse(A)": "there is no function inverse; write inv(A)[i,j]",
     "L = trace(A)": "there is no function trace; write sum(i, A[i,i])",
-    "L = det(b) + sum(i, b[i])": "b[i] has 1 index, but b[",
+    "L = det(b) + sum(i, b[i])": "b[i] has 1 index, but the matrix b in equation 1 has 2",
     "det[i] = A[i]": "det is a function and cannot be the name of a tensor",
     "L = det(i,j, A[i])": "runs over j, which does not stand in what follows",
 }

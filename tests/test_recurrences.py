@@ -28,6 +28,8 @@ LAYERS = {
     ),
     "labels and places": "h[t,j] = tanh(E[y[t],j] + h[t-1,j]*w[j]/(position(t) + 1))",
     "a norm inside": "u[t,j] = h[t-1,j] + x[t,j]\nh[t,j] = u[t,j]/sqrt(sum(k, u[t,k]^2)/size(k) + 1/100)",
+    "a log of a sum": "h[t,j] = log(sum(k, exp(h[t-1,k] + A[k,j]))) + x[t,j]",
+    "a root of a sum": "h[t,j] = sqrt(sum(k, exp(h[t-1,k])*A[k,j]^2)) + x[t,j]",
 }
 
 
@@ -152,8 +154,9 @@ def _lag(node: Any, tensor: str, value: str) -> None:
             _lag(part, tensor, value)
 
 
-def test_the_checker_takes_no_circle_for_a_recurrence() -> None:
-    document = derive(Layer.parse("layer", "h[t] = a*h[t-1] + x[t]")).document()
+@pytest.mark.parametrize("text", ["h[t] = a*h[t-1] + x[t]", "h[t] = log(exp(h[t-1]) + x[t])"])  # in the second by way of a named sum
+def test_the_checker_takes_no_circle_for_a_recurrence(text: str) -> None:
+    document = derive(Layer.parse("layer", text)).document()
     assert check_document(document).ok
 
     def at_its_own_place(proof: Any) -> None:

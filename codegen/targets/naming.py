@@ -25,10 +25,15 @@ def names_for(arrays: Iterable[str], axes: Iterable[str], reserved: Iterable[str
 
 
 def identifier(name: str) -> str:
-    """`name` as a Python identifier: primes become `_p`, anything else foreign an underscore."""
+    """`name` as a Python identifier: primes become `_p`, anything else foreign an underscore.
+
+    Underscores at the beginning go to the end: a field of a tuple may not begin with one, and the module's own functions do.
+    """
     text = re.sub(r"\W", "_", name.replace("'", "_p"))
-    if not text or text[0].isdigit():
-        text = f"_{text}"
+    rest = text.lstrip("_")
+    text = rest + "_" * (len(text) - len(rest))
+    if not rest or rest[0].isdigit():
+        text = f"x{text}"
     return f"{text}_" if keyword.iskeyword(text) else text
 
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import itertools
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from fractions import Fraction
 from operator import itemgetter
 from typing import Any
 
+from derive.checker import pinned
 from derive.checker.arithmetic import Arithmetic, CannotTell, Number, OutsideDomain, function
 from derive.checker.elimination import Dual, Rows, determinant, inverse
 from derive.checker.structure import fraction, free_scope
@@ -193,11 +194,15 @@ class World:
     def _reduction(self, node: Node, scope: Scope) -> Value:
         inner, start, stop, ranges = self._loop(node[1], scope)
         body = self.compile(node[2], inner)
+        pins = _pins(node, inner)
+        once = _once(ranges, pins, start)
 
         def total(env: Env) -> Number:
             result: Number = 0
-            for combination in itertools.product(*ranges):
+            for combination in itertools.product(*once):
                 env[start:stop] = combination
+                for slot, other in pins:
+                    env[slot] = env[other]
                 result += body(env)
             return result
 
@@ -376,11 +381,23 @@ class World:
         if tangent is None:
             return None
         value = self.compile(node[2], inner)
+        pins = _pins(node, inner)
+        once = _once(ranges, pins, start)
+        entries: dict[int, list[int]] = {}
+        if node[0] == "sum" and None in channel.sources.values() and not channel.again:
+            found = pinned.by_entry(node[1], node[2], set(channel.sources), tensors_in, lambda name: self._depends(name, channel))
+            tied = {slot for slot, _ in pins}
+            entries = {inner[name] - start: places for name, places in found.items() if inner[name] not in tied}
 
         def total(env: Env, seed: Seed) -> Number:
             result: Number = 0
-            for combination in itertools.product(*ranges):
+            own: list[Collection[int]] = [*once]
+            for n, places in entries.items() if seed.key is not None else ():
+                own[n] = [at for at in dict.fromkeys(seed.key[place] for place in places) if at in own[n]]  # type: ignore[index]
+            for combination in itertools.product(*own):
                 env[start:stop] = combination
+                for slot, other in pins:
+                    env[slot] = env[other]
                 result += tangent(env, seed)
             return result
 
@@ -400,6 +417,17 @@ class World:
 
 
 _PADDING = (0,) * DEPTH
+
+
+def _pins(node: Node, inner: Scope) -> list[tuple[int, int]]:
+    """The places in the environment of those of a sum's indices that count only where they equal another one, and that one's."""
+    found = pinned.by_deltas(node[1], node[2]) if node[0] == "sum" else {}
+    return [(inner[name], inner[other]) for name, other in found.items() if other in inner]
+
+
+def _once(ranges: list[range], pins: list[tuple[int, int]], start: int) -> list[range]:
+    """The ranges of a sum's indices; those that follow another one go through nothing of their own."""
+    return [range(1) if start + n in {slot for slot, _ in pins} else each for n, each in enumerate(ranges)]
 
 
 def scope_of(target: Node) -> Scope:

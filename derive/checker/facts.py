@@ -8,12 +8,13 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
 from typing import Any
 
-from derive.checker.arithmetic import CannotTell, Exact
+from derive.checker.arithmetic import CannotTell, Exact, FinerRoot, Irrational, OutsideDomain
 from derive.checker.evaluate import Key, Value, World, tensors_in
 from derive.checker.structure import free_scope
 
@@ -57,6 +58,11 @@ class _Read(dict[Key, Any]):
 def satisfy(facts: list[Node], values: dict[str, Table], real: set[str], sizes: Mapping[str, int], rng: random.Random) -> None:
     """Move the real tensors among `values` onto the facts: by elimination where these are linear in the entries, by construction
     where columns are orthonormal, else entry by entry from small sets of values. Raises NoDraw where none of this succeeds."""
+    with _within_reach():
+        _satisfy(facts, values, real, sizes, rng)
+
+
+def _satisfy(facts: list[Node], values: dict[str, Table], real: set[str], sizes: Mapping[str, int], rng: random.Random) -> None:
     mentioned = sorted({name for fact in facts for name in tensors_in([fact["left"], fact["right"]])} & real)
     search = _Search(facts, values, sizes, rng, mentioned)
     for scale in (None, 1, prod(len(values[name]) for name in mentioned)):
@@ -73,6 +79,24 @@ def satisfy(facts: list[Node], values: dict[str, Table], real: set[str], sizes: 
         if search.repair(choices=choices):
             return
     raise NoDraw(f"no random values of {', '.join(mentioned)} satisfy the facts")
+
+
+def sizes_alone(facts: list[Node], sizes: Mapping[str, int]) -> None:
+    """Raises OtherLengths where a fact without tensors, such as one about lengths, does not hold on axes of these."""
+    plain = [fact for fact in facts if not tensors_in([fact["left"], fact["right"]])]
+    with _within_reach():
+        if plain and not _Search(plain, {}, sizes, random.Random(0), []).holds():
+            raise OtherLengths("a fact about lengths and numbers alone holds on no axes")
+
+
+@contextmanager
+def _within_reach() -> Iterator[None]:
+    """Facts are met by exact numbers alone: where they need others the checker has no values."""
+    try:
+        yield
+    except (Irrational, FinerRoot, OutsideDomain) as error:
+        why = "exp of a fraction" if isinstance(error, FinerRoot) else error
+        raise NoDraw(f"the facts need values that the checker does not draw ({why})") from None
 
 
 class _Search:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from math import prod
 from typing import Any
@@ -14,6 +14,9 @@ from derive.checker.structure import Malformed
 Node = Any
 Sizes = dict[str, int]
 DRAWS = 600
+WIDE_DRAWS = 20_000  # where none of these fits
+WIDE = (8, 12, 16, 24, 36, 60)
+ENOUGH = 40  # of these to choose among
 LARGEST = 4_000  # product of all sizes: a sum over all axes takes time
 
 
@@ -42,15 +45,18 @@ def length(node: Node, sizes: Sizes) -> int:
     raise Malformed(f"{node!r} is no length of an axis")
 
 
-def fitting(axes: list[str], integers: list[str], rules: list[Node], rng: random.Random) -> Sizes:
+def fitting(axes: list[str], integers: list[str], rules: list[Node], rng: random.Random, least: Mapping[str, int]) -> Sizes:
     """Sizes of axes and values of plain integers under which every axis has at least two places, those of the rules included.
 
-    Of the draws that are not too large to go through, the one with the fewest axes of one size is taken.
+    Of the draws that are not too large to go through, the one with the fewest axes of one size is taken. Where none fits, as where
+    one axis has to be several times as long as another, axes are drawn that are much longer than others.
     """
     found: list[tuple[int, int, int, Sizes]] = []
-    for attempt in range(DRAWS):
-        widest = 3 + 6 * attempt // DRAWS
-        sizes = {axis: rng.randint(2, widest) for axis in axes}
+    for attempt in range(DRAWS + WIDE_DRAWS):
+        if attempt >= DRAWS and (len(found) >= ENOUGH or attempt == DRAWS and found):
+            break
+        widest = 3 + 6 * attempt // DRAWS if attempt < DRAWS else rng.choice(WIDE)
+        sizes = {axis: max(rng.randint(2, widest if attempt < DRAWS else rng.choice((3, widest))), least.get(axis, 0)) for axis in axes}
         # A stride of 1 or a padding of 0 would hide a mistake about it, so they are tried last.
         sizes.update({name: rng.choice((2, 3) if attempt < DRAWS // 2 else (1, 2, 3)) for name in integers})
         for rule in rules:

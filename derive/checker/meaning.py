@@ -243,14 +243,15 @@ class _Frontier:
             if name != variable and self._free(total):
                 weights[name] = total
                 continue
-            if name == variable and name in consumers.get(name, ()) and self.target[1] in self.declared:
-                again = self.target[1]
             if self._free(plain) and (output or name != variable):
                 weights[name] = plain
                 if not output or not consumers.get(name):
                     continue
             elif output:
                 raise Malformed(f"{variable} reaches the output {name}, but {plain} is not among the proof's free tensors")
+            # By its own equation, or by way of tensors that have no gradient of their own here, such as a named sum.
+            if variable in consumers.get(name, ()) and self.target[1] in self.declared:
+                again = self.target[1]
             for other in consumers.get(name, ()):
                 if other not in seen:
                     seen.add(other)
@@ -281,8 +282,6 @@ class _Frontier:
 
     def tangent(self, variable: str) -> Meaning:
         directions: dict[str, str] = {}
-        if variable in self.moved_by.get(variable, ()):
-            directions[self.alias(variable)] = self.target[1]
         seen = {variable}
         waiting = [variable]
         while waiting:
@@ -293,6 +292,8 @@ class _Frontier:
             if name in self.context.wrt:
                 raise Malformed(f"{variable} depends on {name}, but t{name} is not among the proof's free tensors")
             for other in self.moved_by.get(name, ()):
+                if other == variable:  # earlier entries of its own, read by its equation or by way of tensors without a tangent here
+                    directions[self.alias(variable)] = self.target[1]
                 if other not in seen:
                     seen.add(other)
                     waiting.append(other)

@@ -17,13 +17,12 @@ from derive.checker.facts import OtherLengths
 from derive.checker.form import Form, MatrixForm
 from derive.checker.matrices import Matrices
 from derive.checker.verdicts import UNKNOWN
-from derive.checker.worlds import axes_in, draw_lengths, draw_tensors, rooted_axes
+from derive.checker.worlds import REDRAWN, axes_in, draw_lengths, draw_tensors, read_places, rooted_axes
 
 Node = Any
 WORLDS = 2  # twice as many where the goal is a single number, three times as many where a value takes one of several branches
 ENTRIES = 4  # of the goal, in each world
 ATTEMPTS = 8
-REDRAWN = 64  # lengths of axes, where facts hold on some lengths alone: a matrix with orthonormal columns is no wider than high
 UNITS = (2, 3, 5, 7)  # exp(x) is modelled as a power of this, another one in each world
 BRANCHING = ("relu", "abs", "sign", "max", "min")
 PRECISION = (75, 175)  # digits to calculate with; the second, where 50 digits do not agree with the first
@@ -58,16 +57,16 @@ def tables(form: Form, seed: int) -> list[Table]:
     worlds = (1 if form.proof["goal"]["target"][2] else 2) * (3 if _branches(form) else 1) * WORLDS
     extra = form.meaning.tensors if form.meaning else ()
     nodes = [form.proof["tensors"], *extra, form.proof["given"], *_expressions(form), form.proof["goal"]["target"]]
-    axes, rooted = [["size", axis] for axis in axes_in(nodes)], rooted_axes(nodes)
+    axes, rooted, least = [["size", axis] for axis in axes_in(nodes)], rooted_axes(nodes), read_places(nodes)
     try:
         try:
-            return [_world(form, seed, n, Exact(UNITS[n % len(UNITS)]), axes, rooted) for n in range(worlds)]
+            return [_world(form, seed, n, Exact(UNITS[n % len(UNITS)]), axes, rooted, least) for n in range(worlds)]
         except Irrational:
             found: list[Table] = []
             for precision in PRECISION:
                 with localcontext() as local:
                     local.prec = precision
-                    found = [_world(form, seed, n, Digits(), axes, rooted) for n in range(worlds)]
+                    found = [_world(form, seed, n, Digits(), axes, rooted, least) for n in range(worlds)]
                     # A true line whose values cancel is saved by more digits; a false one is not.
                     if not any(table.disagreements() for table in found):
                         break
@@ -92,14 +91,14 @@ def _branches(form: Form) -> bool:
     return False
 
 
-def _world(form: Form, seed: int, number: int, arithmetic: Arithmetic, axes: list[Node], rooted: set[str]) -> Table:
+def _world(form: Form, seed: int, number: int, arithmetic: Arithmetic, axes: list[Node], rooted: set[str], least: dict[str, int]) -> Table:
     """One world, drawn again where a value lies outside a function's domain."""
     proof, target = form.proof, form.proof["goal"]["target"]
     extra = form.meaning.tensors if form.meaning else ()
     label = f"{seed}|{proof['name']}|{proof['kind']}|{number}"
     rng = random.Random(label)
     # The axes, and the lengths that the proof states for some of them.
-    draw = partial(draw_lengths, proof, [*proof["tensors"], *extra], axes, rooted, rng)
+    draw = partial(draw_lengths, proof, [*proof["tensors"], *extra], axes, rooted, rng, least)
     sizes = draw()
     keys = _entries([index[2] for index in target[2]], sizes, rng)
     attempt = redrawn = 0

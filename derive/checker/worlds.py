@@ -7,16 +7,21 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from functools import partial
+from math import isqrt
+from types import MappingProxyType
 from typing import Any
 
 from derive.checker.arithmetic import Arithmetic, Exact, Number
 from derive.checker.evaluate import Key, tensors_in
-from derive.checker.facts import satisfy
+from derive.checker.facts import NoDraw, OtherLengths, satisfy, sizes_alone
 from derive.checker.lengths import fitting, plain_integers
 from derive.checker.structure import fraction
 
 Node = Any
 Table = dict[Key, Number]
+FARTHEST = 12
+REDRAWN = 64  # lengths of axes, where facts hold on some lengths alone: a matrix with orthonormal columns is no wider than high
+TRIED = 4  # lengths of axes on which no values satisfy the facts
 
 
 def axes_in(nodes: Iterable[Node]) -> list[str]:
@@ -63,6 +68,60 @@ def rooted_axes(nodes: Iterable[Node]) -> set[str]:
     return found
 
 
+def read_places(nodes: Iterable[Node]) -> dict[str, int]:
+    """How long axes have to be for every place to be one that is read at a fixed place, or at a fixed distance from an index.
+
+    On a shorter axis `X[2]` and `h[t - 2]` would be 0 everywhere, and `t < 2` always hold. Longer axes than `FARTHEST` take time.
+    """
+    found: dict[str, int] = {}
+    stack = list(nodes)
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            stack.extend(value for key, value in node.items() if key != "dims")
+        elif isinstance(node, list) and node:
+            if node[0] == "affine":
+                axis, needed = node[2], abs(_constant(_terms(node[1]))) + 1
+            elif node[0] == "iverson":
+                axis, needed = _threshold(*map(_terms, node[2:]))
+            else:
+                axis, needed = "", Fraction(0)
+            if axis and 2 < needed <= FARTHEST:
+                found[axis] = max(found.get(axis, 0), int(needed))
+            stack.extend(node)
+    return found
+
+
+def _terms(node: Node) -> list[Node]:
+    return list(node[1]) if node[0] == "add" else [node]
+
+
+def _constant(terms: list[Node]) -> Fraction:
+    return sum((fraction(term[1]) for term in terms if term[0] == "num"), Fraction(0))
+
+
+def _threshold(left: list[Node], right: list[Node]) -> tuple[str, Fraction]:
+    """The axis along which a comparison changes at a fixed place or a fixed distance from the end, and how long that has to be."""
+    places = [(term[1][-1], side) for side in (left, right) for term in side if term[0] == "position" and term[1][0] != "ref"]
+    if len(places) != 1:
+        return "", Fraction(0)
+    axis, own = places[0]
+    other = right if own is left else left
+    if any(term[0] == "size" for term in (*left, *right)):
+        return axis, abs(_constant(other) - _constant(own)) + 1
+    return axis, _constant(other) - _constant(own) + 2
+
+
+def lengthened(sizes: dict[str, int], least: Mapping[str, int], rooted: set[str]) -> dict[str, int]:
+    """The sizes with those made longer that are too short; they stay pairwise distinct, and squares stay squares."""
+    found = dict(sizes)
+    for axis in sizes:
+        if sizes[axis] < least.get(axis, 0):
+            longer = (n for n in itertools.count(least[axis]) if n not in found.values())
+            found[axis] = next(n for n in longer if axis not in rooted or isqrt(n) ** 2 == n)
+    return found
+
+
 def draw_sizes(axes: list[str], batch: set[str], rooted: set[str], rng: random.Random) -> dict[str, int]:
     """Pairwise distinct sizes, all at least 2; batch axes, which every line carries along, get the smallest."""
     sizes: dict[str, int] = {}
@@ -79,15 +138,25 @@ def draw_sizes(axes: list[str], batch: set[str], rooted: set[str], rng: random.R
     return sizes
 
 
-def draw_lengths(proof: Node, tensors: Iterable[Node], nodes: list[Node], rooted: set[str], rng: random.Random) -> dict[str, int]:
-    """Sizes for every axis in `nodes`, and the plain integers among the tensors, such that the lengths which the proof states fit."""
+def draw_lengths(
+    proof: Node,
+    tensors: Iterable[Node],
+    nodes: list[Node],
+    rooted: set[str],
+    rng: random.Random,
+    least: Mapping[str, int] = MappingProxyType({}),
+) -> dict[str, int]:
+    """Sizes for every axis in `nodes`, and the plain integers among the tensors, such that the lengths which the proof states fit.
+
+    No axis whose length is free is shorter than `least` says.
+    """
     rules = proof.get("sizes", [])
     given = {rule["axis"] for rule in rules}
     axes = axes_in([*nodes, proof["batch"], rules])
     integers = plain_integers(tensors)
     if rules or integers:
-        return fitting([axis for axis in axes if axis not in given], integers, rules, rng)
-    return draw_sizes(axes, {index[2] for index in proof["batch"]}, rooted, rng)
+        return fitting([axis for axis in axes if axis not in given], integers, rules, rng, least)
+    return lengthened(draw_sizes(axes, {index[2] for index in proof["batch"]}, rooted, rng), least, rooted)
 
 
 def keys_of(dims: Iterable[str], sizes: Mapping[str, int]) -> list[Key]:
@@ -130,6 +199,7 @@ def draw_tensors(
             every = keys_of(tensor["dims"], sizes)
             own = {key: values[name][key] if tensor["kind"] == "int" else _number(rng, arithmetic, attempt) for key in every}
             exact[name] = own
+    sizes_alone(facts, sizes)
     real = {t["name"] for t in tensors if t["kind"] != "int"}
     own_facts = [fact for fact in facts if set(tensors_in([fact["left"], fact["right"]])) & real]
     if own_facts:
@@ -137,6 +207,29 @@ def draw_tensors(
     for name in exact:
         values[name] = {key: arithmetic.number(Fraction(value)) for key, value in exact[name].items()}
     return values
+
+
+def out_of_reach(layer: Node, seed: int) -> str:
+    """Why no values of a layer's inputs satisfy all of its facts together; empty where some do, or there are no facts.
+
+    From facts that contradict one another everything would follow, also in a proof that mentions one of them alone, or none.
+    """
+    if not layer["facts"]:
+        return ""
+    defined = {equation["target"][1] for equation in layer["equations"]}
+    free = [tensor for tensor in layer["tensors"] if tensor["name"] not in defined]
+    rng = random.Random(f"{seed}|facts")
+    why, others = "", 0
+    while others < REDRAWN:
+        sizes = draw_lengths(layer, free, [free, layer["facts"]], set(), rng, read_places([layer["facts"]]))
+        try:
+            draw_tensors(free, layer["facts"], sizes, Exact(), rng, 0)
+            return ""
+        except OtherLengths as error:
+            why, others = str(error), others + 1
+        except NoDraw as error:
+            why, others = str(error), others + REDRAWN // TRIED
+    return why
 
 
 def _entry(rng: random.Random, arithmetic: Arithmetic, attempt: int, scalar: bool) -> Number:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import NoReturn
 
 from derive.errors import SpecError
@@ -18,3 +19,18 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise SpecError(f"{message}; {self.prog} --help lists what there is")
+
+
+def filled(what: str) -> Callable[[str], str]:
+    """For argparse's `type`: the word itself, or a message that it is empty and should be `what`."""
+
+    def checked(word: str) -> str:
+        if not word.strip():
+            raise argparse.ArgumentTypeError(f"it is empty; write {what}")
+        return word
+
+    return checked
+
+
+FILE = filled("the name of a file, as in -o proof.txt")
+FOLDER = filled("the name of a folder, as in -o kernels, or -o . for the one you are in")

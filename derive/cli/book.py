@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import sys
@@ -15,7 +14,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from derive.cli.arguments import FOLDER, Parser
 from derive.cli.choice import one_of
+from derive.cli.output import followed
 from derive.errors import SpecError
 from derive.proof import DETAILS
 
@@ -31,14 +32,14 @@ MARK = "assets/search.js"
 
 
 def command(words: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="derive book", description="Write every layer's proof and kernels as a site, and as one PDF.")
+    parser = Parser("derive book", "Write every layer's proof and kernels as a site, and as one PDF.")
     parser.add_argument("layers", nargs="*", metavar="LAYER", help="names, or files of your own (default: the whole catalogue)")
-    parser.add_argument("-o", "--output", metavar="DIR", required=True, help="the folder to write, whole or not at all")
+    parser.add_argument("-o", "--output", metavar="DIR", type=FOLDER, required=True, help="the folder to write, whole or not at all")
     parser.add_argument("--detail", type=one_of("level of detail", DETAILS), default="full", help="how many lines are printed on paper")
     parser.add_argument("--no-pdf", action="store_true", help="the site alone")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes to derive in (default: one a core)")
     options = parser.parse_args(words)
-    target = Path(options.output)
+    target = followed(Path(options.output))
     _free(target)
     topics = _topics(options.layers)
     report = _written(target, topics, options.detail, not options.no_pdf, max(options.jobs, 1))

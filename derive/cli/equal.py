@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from derive.cli.arguments import FILE, Parser
 from derive.cli.choice import one_of
 from derive.errors import SpecError
 from derive.render import FORMATS
@@ -26,12 +27,7 @@ EPILOG = """examples:
 
 def equal(words: list[str]) -> int:
     """0 where the two are proved equal and every line holds, 1 where they differ or no proof was found."""
-    parser = argparse.ArgumentParser(
-        prog="derive equal",
-        description="Prove that two layers compute the same, or show where they differ.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser("derive equal", "Prove that two layers compute the same, or show where they differ.", EPILOG)
     parser.add_argument("first", help="a layer's name, a formula, or a file with the layer's name, FILE:NAME")
     parser.add_argument("second", help="the layer that is to be the same")
     parser.add_argument(
@@ -40,7 +36,7 @@ def equal(words: list[str]) -> int:
     parser.add_argument("--fact", action="append", metavar="FACT", default=[], help="a hypothesis about the inputs of the first layer")
     parser.add_argument("--detail", choices=("brief", "full", "baby"), default=None, help="how many lines are shown (default: full)")
     parser.add_argument("--format", type=one_of("format", WRITTEN), default="text", help=f"{', '.join(WRITTEN)} (default: text)")
-    parser.add_argument("-o", "--output", metavar="FILE", help="write to FILE, whole or not at all")
+    parser.add_argument("-o", "--output", metavar="FILE", type=FILE, help="write to FILE, whole or not at all")
     parser.add_argument("--ascii", action="store_true", help="ASCII notation in the terminal")
     parser.add_argument("--width", type=int, metavar="N", help="columns of text (default: the screen's, or 100)")
     options = parser.parse_args(words)
@@ -104,9 +100,7 @@ def _print(found: Any, options: argparse.Namespace) -> int:
     else:
         lines = text.page_lines(page, columns)
     if options.output is not None:
-        made = written or text.plain(lines)
-        write(Path(options.output), made)
-        size = len(made.encode())
+        size = write(Path(options.output), written or text.plain(lines))
         print(f"wrote {options.output} ({size:,} bytes)", file=sys.stderr if not on_screen() else sys.stdout)
     elif written:
         sys.stdout.write(written)

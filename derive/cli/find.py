@@ -105,7 +105,7 @@ def _named(layers: tuple[Layer, ...], name: str, path: Path) -> Layer:
 def read(path: Path) -> str:
     """The text of a user's file. Raises SpecError where it cannot be read or is empty."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors of Windows begin a file with a mark
     except FileNotFoundError:
         raise SpecError(f"there is no file {path}") from None
     except IsADirectoryError:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from derive.cli.arguments import Parser
+from derive.cli.arguments import Parser, filled
 from derive.errors import SpecError
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ def grade(words: list[str]) -> int:
     """0 where every line is right, 1 where one is wrong, 2 where one cannot be read."""
     parser = Parser("derive grade", "Grade a gradient: is it right, and if not, what is wrong with it?", EPILOG)
     parser.add_argument("layer", help="a layer's name, a formula, or a file (FILE:NAME)")
-    parser.add_argument("formula", help='the gradient, such as "dW = X^T dY", or a file with a line each')
+    wanted = filled("an equation, such as dW = X^T dY, or the name of a file")
+    parser.add_argument("formula", type=wanted, help='the gradient, such as "dW = X^T dY", or a file with a line each')
     options = parser.parse_args(words)
     from derive.cli.find import find, read
     from derive.cli.pages import derived

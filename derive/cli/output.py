@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from derive.errors import SpecError
@@ -57,29 +57,51 @@ def show(lines: Iterable[Line]) -> None:
         console.print(Text.assemble(*((text, STYLES.get(role, "")) for text, role in line)))
 
 
-def write(path: Path, content: str | bytes, fresh: bool = False) -> None:
-    """Write a file whole or not at all; a `fresh` one replaces none. Raises SpecError where it cannot be written."""
+def write(path: Path, content: str | bytes, fresh: bool = False) -> int:
+    """Write a file whole or not at all and return its bytes; a `fresh` one replaces none. Raises SpecError where it cannot be written.
+
+    Where a link stands, the file it names is replaced, and the link stays. What is no file, such as a pipe or a device, cannot be
+    replaced: it is written into.
+    """
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    target = path
     try:
         if path.is_dir():
             raise SpecError(f"{path} is a folder; name a file: -o {path / 'proof.txt'}")
-        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(content.encode("utf-8") if isinstance(content, str) else content)
-            os.chmod(draft, _mode(path))
-            if fresh:
-                _place(draft, path)
-            else:
-                os.replace(draft, path)
-        except BaseException:
-            os.unlink(draft)
-            raise
+        if fresh:
+            _whole(path, data, _place)
+        elif path.exists() and not path.is_file():
+            path.write_bytes(data)
+        else:
+            target = followed(path)
+            _whole(target, data, os.replace)
+    except BrokenPipeError:
+        raise  # the reader of a pipe has gone, which is no mistake
     except FileExistsError:
         raise SpecError(f"{path} is there already, and is left as it is; choose another name") from None
     except FileNotFoundError:
-        raise SpecError(f"{path} cannot be written: there is no folder {path.parent}") from None
+        raise SpecError(f"{path} cannot be written: there is no folder {target.parent}") from None
     except OSError as error:
         raise SpecError(f"{path} cannot be written: {error.strerror or error}") from None
+    return len(data)
+
+
+def followed(path: Path) -> Path:
+    """What a symbolic link names in the end, which need not be there; any other path as it is."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def _whole(path: Path, data: bytes, put: Callable[[str, Path], None]) -> None:
+    """Write beside `path`, then `put` what was written in its place."""
+    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        os.chmod(draft, _mode(path))
+        put(draft, path)
+    except BaseException:
+        os.unlink(draft)
+        raise
 
 
 def _place(draft: str, path: Path) -> None:

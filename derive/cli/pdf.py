@@ -15,8 +15,8 @@ ENGINES = ("pdflatex", "tectonic")
 SECONDS = 300
 
 
-def write_pdf(path: Path, tex: str, engines: tuple[str, ...] = ENGINES) -> None:
-    """Compile `tex` and write the PDF whole or not at all.
+def write_pdf(path: Path, tex: str, engines: tuple[str, ...] = ENGINES) -> int:
+    """Compile `tex` and write the PDF whole or not at all; return its bytes.
 
     Raises SpecError where there is no engine, or the engine fails; the message names the .tex file left beside `path`.
     """
@@ -31,7 +31,7 @@ def write_pdf(path: Path, tex: str, engines: tuple[str, ...] = ENGINES) -> None:
     made, problem = compiled(tex, engine)
     if made is None:
         raise SpecError(f"{Path(engine).name} could not compile the document: {problem}; it is in {_kept(path, tex)}")
-    write(path, made)
+    return write(path, made)
 
 
 def compiled(tex: str, engine: str) -> tuple[bytes | None, str]:

@@ -374,6 +374,8 @@ def ledger_line(report: Any) -> str:
         first = next(proof for proof in report.proofs if not proof.ok)
         where = f"the first is line {first.first_problem.line} of {first.kind} {first.name}"
         return f"{report.fails} of {len(lines)} lines in {proofs} do not hold, {report.unknown} cannot be told; {where}."
+    if not lines:
+        return "There is no proof here, and so no line to check."
     modes: dict[str, int] = {}
     for line in lines:
         modes[line.mode] = modes.get(line.mode, 0) + 1

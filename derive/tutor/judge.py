@@ -20,7 +20,7 @@ from derive.checker.evaluate import Key, World, scope_of, tensors_in
 from derive.checker.facts import OtherLengths
 from derive.checker.meaning import Context, Meaning, context_of, extend, meaning
 from derive.checker.structure import Malformed
-from derive.checker.worlds import axes_in, draw_lengths, draw_tensors, rooted_axes
+from derive.checker.worlds import axes_in, draw_lengths, draw_tensors, lengthened, read_places, rooted_axes
 from derive.engine import Derivation
 from derive.expr import Equation, Expr, Fact, Ref
 from derive.proof import equation_json, expr_json, fact_json, tensor_json
@@ -126,9 +126,10 @@ class Judge:
         facts = list(self.comparisons if setting.bare else self.layer["facts"]) + [fact_json(fact) for fact in setting.facts]
         proof = {"batch": self.layer["batch"], "sizes": self.layer.get("sizes", [])}
         for _ in range(REDRAWN):
-            sizes = draw_lengths(proof, free, nodes, rooted_axes(nodes), rng)
+            rooted, least = rooted_axes(nodes), read_places(nodes)
+            sizes = draw_lengths(proof, free, nodes, rooted, rng, least)
             if not proof["sizes"] and not any(t["kind"] == "int" and t["values"] is None for t in free):
-                sizes = self._varied(tuple(sizes), rooted_axes(nodes), number)
+                sizes = lengthened(self._varied(tuple(sizes), rooted, number), least, rooted)
             if setting.equal is not None:
                 sizes[setting.equal[1]] = sizes[setting.equal[0]]
             try:
@@ -145,12 +146,21 @@ class Judge:
 
     def _varied(self, axes: tuple[str, ...], rooted: set[str], number: int) -> dict[str, int]:
         """Other distinct lengths in every world, so that no number in a formula can stand for one of them or for a product of some."""
-        rng = random.Random(f"lengths {number}")
+        batch = {index[2] for index in self.layer["batch"]}
+        before = [self._varied(axes, rooted, other) for other in range(max(0, number - 2), number)]
+        drawn: dict[str, int] = {}
+        for draw in range(REDRAWN):
+            drawn = self._lengths(axes, rooted, number, random.Random(f"lengths {number}" + (f" {draw}" if draw else "")))
+            # Batch axes, which are the shortest, take turns between two lengths.
+            if all(drawn[axis] != other[axis] for axis in axes for other in (before[-1:] if axis in batch else before)):
+                break
+        return drawn
+
+    def _lengths(self, axes: tuple[str, ...], rooted: set[str], number: int, rng: random.Random) -> dict[str, int]:
         batch = {index[2] for index in self.layer["batch"]}
         groups = [[a for a in axes if a in rooted], [a for a in axes if a in batch - rooted], [a for a in axes if a not in rooted | batch]]
         found: dict[str, int] = {}
-        for group, spare, squared in zip(groups, (1, 0, 2), (True, False, False)):
-            start = 2 + (number + squared) % 2 if group is not groups[2] else 2 + number
+        for group, spare, start, squared in zip(groups, (2, 0, 2), (2, 2 + number % 2, 2 + number), (True, False, False)):
             pool = (n * n if squared else n for n in itertools.count(start))
             numbers = list(itertools.islice((n for n in pool if n not in found.values()), len(group) + spare))
             rng.shuffle(numbers)

@@ -135,6 +135,7 @@ WORDS = {
     "integer labels in [1, {}]": "целые метки из [1, {0}]",
     "Denominator layout: the axes of what is differentiated by come first, so M outputs of N inputs give N × M; in gradient and in numerator layout it is the transpose.": "Раскладка по знаменателю: сначала идут оси того, по чему дифференцируют, поэтому M выходов и N входов дают N × M; в обычной раскладке и в раскладке по числителю — транспонированная матрица.",
     # the verdict
+    "There is no proof here, and so no line to check.": "Здесь нет доказательств, а значит, и строк для проверки.",
     "All {} lines in {} proofs hold, checked independently of how they were derived: {}.": (
         "Все строки верны ({0} строк, доказательств: {1}); проверка не зависит от вывода: {2}."
     ),

@@ -132,6 +132,7 @@ WORDS = {
     "integer labels in [1, {}]": "取值于 [1, {0}] 的整数标签",
     "Denominator layout: the axes of what is differentiated by come first, so M outputs of N inputs give N × M; in gradient and in numerator layout it is the transpose.": "分母布局：求导所对的量的轴在前，因此 N 个输入的 M 个输出给出 N × M；梯度布局和分子布局是其转置。",
     # the verdict
+    "There is no proof here, and so no line to check.": "这里没有证明，因此没有需要检查的行。",
     "All {} lines in {} proofs hold, checked independently of how they were derived: {}.": (
         "{1} 个证明中的 {0} 行全部成立，检验独立于推导：{2}。"
     ),
