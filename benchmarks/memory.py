@@ -60,13 +60,8 @@ def added(key: str, contestant: str, length: str = "0") -> float:
     if free != float("inf"):
         # An array too many is an error of this process, not the end of another.
         resource.setrlimit(resource.RLIMIT_DATA, (int(0.85 * free), resource.getrlimit(resource.RLIMIT_DATA)[1]))
-    # What a first call sets up once, such as threads and compiled code, is not the pass's.
-    small = next(each for each in rows("small") if each.layer == row.layer)
-    if contestant not in ("compile", "JAX"):
-        EVERY[contestant](small, values(small))()
     run = EVERY[contestant](row, values(row))
-    if contestant in ("compile", "JAX"):
-        run()
+    run()  # what a first call sets up once, such as threads and code that is compiled for these shapes, is not the pass's
     before = _settled()
     kept = run()
     found = (_status("VmHWM") - before) / 1024

@@ -827,7 +827,9 @@ def _linear() -> Any:
 
 def _dense(matrix: Tensor) -> Tensor:
     """The matrix without gaps between its rows or its columns: with them oneDNN falls back to a loop over entries."""
-    return matrix if matrix.is_contiguous() or matrix.T.is_contiguous() else matrix.contiguous()
+    if matrix.is_contiguous() or matrix.T.is_contiguous():
+        return matrix
+    return matrix.T.contiguous().T if matrix.stride(0) == 1 else matrix.contiguous()
 
 
 def _accumulate(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
@@ -844,7 +846,7 @@ def _accumulate(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
 def _rows(a: Tensor, b: Tensor) -> int:
     """How many rows of the product are made at a time, all about as many: the memory of an array of more than 32 MiB goes back to the
     operating system each time, and touching it anew costs as much as a small product."""
-    most = max(6 * _CACHE // b.shape[-1], 64)
+    most = min(max(5 * _CACHE // b.shape[-1], 64), 2048)
     return math.ceil(a.shape[-2] / math.ceil(a.shape[-2] / most))
 
 
