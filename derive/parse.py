@@ -95,7 +95,6 @@ class Raw:
     batch: list[Idx] = field(default_factory=list)
     kinds: dict[str, str] = field(default_factory=dict)
     dims: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    shaped: list[str] = field(default_factory=list)  # those that a line of its own gives a shape
     values: dict[str, str] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
     inputs: list[str] | None = None
@@ -277,7 +276,6 @@ class _Reader:
                 break
         self.expect("]", opened)
         self.accept(",")
-        self.raw.shaped.append(token.text)
         if self.raw.dims.setdefault(token.text, tuple(dims)) != tuple(dims):
             raise self.line.error(token.column, f"{token.text} has the shape [{','.join(self.raw.dims[token.text])}] already")
 

@@ -232,9 +232,6 @@ def _inputs(raw: Raw, spec: Spec) -> tuple[str, ...]:
         if name not in found and (name not in raw.dims or name in spec.targets):
             where = "is computed by an equation" if name in spec.targets else "is in no equation"
             raise SpecError(f"{raw.layer}: {name} is declared {kind} but {where}{near(name, found)}")
-    for name in raw.shaped:
-        if name not in found and name not in spec.targets:
-            raise SpecError(f"{raw.layer}: {name} is given a shape but is in no equation{near(name, found)}")
     if raw.inputs is None:
         return tuple(found)
     for name in raw.inputs:

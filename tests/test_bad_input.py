@@ -101,8 +101,6 @@ TEXTS = {
     "output": ("outputs Q\nY[i] = X[i]", "the output Q is defined by no equation; defined are Y"),
     "input": ("inputs X q\nY[i] = X[i]", "the input q is used in no equation; the inputs are X"),
     "const": ("const q\nY[i] = X[i]", "q is declared const but is in no equation"),
-    "shape": ("shape W[C]\nY[i] = X[i]", "W is given a shape but is in no equation"),
-    "shape_of_a_slip": ("shape Weigths[C]\nY[i] = Weights[i]", "is given a shape but is in no equation; did you mean Weights?"),
     "integer_as_real": ("Y[i] = X[i,y[i]]*y[i]", "y holds integers, it is used as an index, so y[i] cannot stand as a real number"),
     "integer_computed": (
         "y[i] = X[i]\nZ[i] = W[y[i]]",
