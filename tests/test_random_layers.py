@@ -83,8 +83,18 @@ def check(text: str) -> None:
     "Y = sum(i, u[i]*sum(b, where(b < i, v[b]*w[b + 1]/sum(e, where(e < i, exp(X[i,e]), 0)), 0)))"
 )
 @given(text=layers())
-def test_a_random_layer_is_derived_right_or_refused(text: str) -> None:
+def each(text: str) -> None:
     check(text)
+
+
+FEW = 0.1
+"""The share of random layers that may be refused: a check that refuses them says nothing of them."""
+
+
+def test_a_random_layer_is_derived_right_or_refused_and_few_are_refused() -> None:
+    REFUSED.clear()
+    each()
+    assert len(REFUSED) <= 100 * FEW, "\n\n".join(REFUSED)
 
 
 def soak(count: int, start: int) -> None:
@@ -97,6 +107,7 @@ def soak(count: int, start: int) -> None:
         check(text)
 
     run()
+    assert len(REFUSED) <= count * FEW, "\n\n".join(["these were refused:", *REFUSED[:5]])
     print(f"{count} random layers with seed {start}: none wrong, {len(REFUSED)} refused")
 
 
